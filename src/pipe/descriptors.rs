@@ -28,6 +28,7 @@ use crate::sys::own::Own;
 use crate::sys::socket::{self, Received};
 use crate::time::{Deadline, Wait};
 use core::ffi::c_int;
+use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::vec::Vec;
 
@@ -137,6 +138,26 @@ impl Sender {
         self.send_accompanied(message, descriptor.as_fd().as_raw_fd(), Wait::Until(deadline))
     }
 
+    /// As [`send_with_descriptor_until`](Self::send_with_descriptor_until), within `timeout` from now.
+    ///
+    /// # Errors
+    /// As [`send_with_descriptor_until`](Self::send_with_descriptor_until).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, _from) = interproc::pipe::one_way_with_descriptors(1 << 12, 100)?;
+    /// to.send_with_descriptor_timeout(b"", &std::io::stderr(), std::time::Duration::from_millis(1))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_with_descriptor_timeout(
+        &mut self,
+        message: &[u8],
+        descriptor: &impl AsFd,
+        timeout: Duration,
+    ) -> Result<()> {
+        self.send_accompanied(message, descriptor.as_fd().as_raw_fd(), Wait::after(timeout))
+    }
+
     pub(crate) fn send_accompanied(&mut self, message: &[u8], fd: c_int, wait: Wait) -> Result<()> {
         let me = self.endpoint.me_and_peer(refusal)?;
         let channel = self.channel.clone().ok_or_else(not_for_descriptors)?;
@@ -214,6 +235,21 @@ impl Receiver {
     /// ```
     pub fn recv_with_descriptor_until(&mut self, deadline: Deadline) -> Result<(Vec<u8>, Option<OwnedFd>)> {
         self.recv_accompanied(Wait::Until(deadline))
+    }
+
+    /// As [`recv_with_descriptor_until`](Self::recv_with_descriptor_until), within `timeout` from now.
+    ///
+    /// # Errors
+    /// As [`recv_with_descriptor_until`](Self::recv_with_descriptor_until).
+    ///
+    /// # Examples
+    /// ```
+    /// let (_to, mut from) = interproc::pipe::one_way_with_descriptors(1 << 12, 100)?;
+    /// assert!(from.recv_with_descriptor_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_with_descriptor_timeout(&mut self, timeout: Duration) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+        self.recv_accompanied(Wait::after(timeout))
     }
 
     fn recv_accompanied(&mut self, wait: Wait) -> Result<(Vec<u8>, Option<OwnedFd>)> {

@@ -28,6 +28,7 @@ use crate::shm::Segment;
 use crate::sys::own::{self, Own};
 use crate::time::Deadline;
 use core::ffi::c_int;
+use core::time::Duration;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::string::String;
@@ -197,6 +198,31 @@ impl Builder {
         deadline: Deadline,
     ) -> Result<Child> {
         self.spawn_giving_by(program, key, gift, Some(deadline))
+    }
+
+    /// As [`spawn_giving_until`](Self::spawn_giving_until), within `timeout` from now.
+    ///
+    /// # Errors
+    /// As [`spawn_giving_until`](Self::spawn_giving_until).
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{ErrorKind, pipe, process::{Builder, Program}};
+    /// let (_ours, theirs) = pipe::pair(1 << 12, 100)?;
+    /// let program = Program::new("sleep").arg("1000"); // it takes nothing
+    /// let soon = std::time::Duration::from_millis(50);
+    /// let error = Builder::new().spawn_giving_timeout(program, "work", theirs, soon).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn spawn_giving_timeout(
+        &self,
+        program: Program,
+        key: &str,
+        gift: impl GiveToProgram,
+        timeout: Duration,
+    ) -> Result<Child> {
+        self.spawn_giving_by(program, key, gift, Some(Deadline::after(timeout)))
     }
 
     pub(crate) fn spawn_giving_by(

@@ -207,6 +207,9 @@ impl<R: BorrowMut<Receiver>> fmt::Debug for Reader<R> {
 /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
 /// write!(to.writer(), "{}", 42)?;
 /// assert_eq!(from.recv()?, b"42");
+/// let parts = [&b"head "[..], &[7; 200]].map(std::io::IoSlice::new);
+/// assert_eq!(to.writer().write_vectored(&parts)?, 100); // one message
+/// assert!(from.recv()?.starts_with(b"head \x07"));
 /// drop(from);
 /// assert_eq!(to.writer().write(b"?").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -228,16 +231,15 @@ impl<S: BorrowMut<Sender>> Write for Writer<S> {
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let sender = self.sender.borrow_mut();
-        let mut room = sender.longest();
-        let parts = parts.iter().map(|part| {
-            let now = &part[..part.len().min(room)];
-            room -= now.len();
-            now
+        // As much as goes as a whole.
+        let parts = parts.iter().scan(sender.longest(), |room, part| {
+            let now = &part[..part.len().min(*room)];
+            *room -= now.len();
+            Some(now)
         });
-        let parts: std::vec::Vec<&[u8]> = parts.filter(|part| !part.is_empty()).collect();
-        let len = parts.iter().map(|part| part.len()).sum();
+        let len = parts.clone().map(<[u8]>::len).sum();
         if len > 0 {
-            sender.send_parts(parts.iter().copied(), Wait::ForEver)?;
+            sender.send_parts(parts, Wait::ForEver)?;
         }
         Ok(len)
     }
