@@ -32,6 +32,11 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_lost<C: Bytes + Meet>(at: Pla
         for len in [longest + 1, 512, 1024, 1 << 20] {
             for way in 0..C::PUSHES {
                 for within in [Ever, Now, Time(LONG)] {
+                    // A pipe sends it in pieces, where it may wait.
+                    let in_pieces = way == 1 || way == 0 && !matches!(within, Now);
+                    if in_pieces && std::any::type_name::<C>().ends_with("Pipe") {
+                        continue;
+                    }
                     let refused = C::push_bytes_by(way, &mut p, within, &vec![0; len]);
                     assert_eq!(refused, Err(ErrorKind::TooLarge), "{len} bytes, way {way}");
                 }
