@@ -279,9 +279,10 @@ impl Receiver {
                 unsafe { self.copy_out(found, into, size) };
                 Ok((found.len, None))
             }
-            // SAFETY: by the contract.
             Err(why) => {
-                unsafe { self.accompanied_raw_in_pieces(why, into, size, wait) }.map(|(len, _, fd)| (len, fd))
+                // SAFETY: by the contract.
+                let come = unsafe { self.accompanied_raw_in_pieces(why, into, size, wait) };
+                come.map(|(len, _, fd)| (len, fd))
             }
         }
     }
