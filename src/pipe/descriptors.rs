@@ -19,7 +19,7 @@
 use super::end::End;
 use super::make::{one_way, pair};
 use super::pieces::number_of;
-use super::receiver::Receiver;
+use super::receiver::{Receiver, bytes_of};
 use super::sender::{Sender, refusal};
 use crate::counted::Counted;
 use crate::error::{Error, ErrorKind, Result};
@@ -293,15 +293,7 @@ impl Receiver {
         if piece != Piece::Accompanied {
             return Err(ErrorKind::Corrupt.into()); // it has changed under our eyes
         }
-        let len = found.len - LENGTH;
-        let mut message = Vec::new();
-        message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
-        // SAFETY: the record lies in the ring, which is ours by the seat, and there is room.
-        unsafe {
-            let from = found.bytes.as_ptr().add(LENGTH);
-            from.copy_to_nonoverlapping(message.as_mut_ptr(), len);
-            message.set_len(len);
-        }
+        let message = bytes_of(found, LENGTH)?;
         let fd = self.find_descriptor(number_of(found))?;
         crate::crash_window!("P-h: the descriptor is here, its message not released");
         if fd.is_some() {

@@ -90,13 +90,13 @@ impl GiveToProgram for Sender {
 
 impl GiveToProgram for Receiver {
     fn describe(&mut self) -> Result<Described> {
-        let described = self.endpoint.describe('r', &self.channel)?;
+        self.endpoint.me()?;
         if self.is_in_the_middle() {
             return Err(Error::from(ErrorKind::InvalidInput).with_detail(
                 "pieces of a message were received: receive the rest before the end is given away",
             ));
         }
-        Ok(described)
+        self.endpoint.describe('r', &self.channel)
     }
     fn await_taken(mut self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
         self.endpoint.seat.await_adoption_until(child, deadline)
@@ -275,7 +275,7 @@ impl Told {
         let mut fields = told.trim_start_matches(':').splitn(2, ':');
         let offset = fields.next().and_then(|offset| offset.parse().ok());
         let (Some(offset), Some(halves)) = (offset, fields.next()) else { return Err(none()) };
-        let (rendezvous, _) = segment.placed_at::<AskedPipe>(offset, Kind::Pipe)?;
+        let rendezvous = segment.placed_at::<AskedPipe>(offset, Kind::Pipe)?;
         let halves = crate::fallible::text(halves)?.into_string();
         Ok(Told { segment, rendezvous, halves, channel })
     }

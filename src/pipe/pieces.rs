@@ -391,12 +391,12 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn skip(&mut self) -> Result<bool> {
-        let mut why = match self.find_slowly(Wait::Never) {
+        let why = match self.find_slowly(Wait::Never) {
             Ok(_) => return self.release().map(|()| true),
             Err(why) => why,
         };
         // Records of one that was skipped before are passed by. Those of this one will be, by whatever comes next.
-        match self.coming(core::mem::replace(&mut why, ErrorKind::Empty.into()), Wait::Never) {
+        match self.coming(why, Wait::Never) {
             Ok(Coming::Accompanied(_)) => {
                 let (found, _) = self.endpoint.seat.raw.next_piece()?;
                 self.drop_descriptor(number_of(found));

@@ -43,6 +43,20 @@ pub struct Receiver {
     pub(super) channel: Option<Counted<Own>>,
 }
 
+/// A copy of a record that was found last, without the first `skip` bytes, of which it has as many.
+#[inline(always)]
+pub(super) fn bytes_of(found: Found, skip: usize) -> Result<Vec<u8>> {
+    let len = found.len - skip;
+    let mut message = Vec::new();
+    message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
+    // SAFETY: as many bytes in the ring that are ours by the seat, as many in the vector.
+    unsafe {
+        found.bytes.as_ptr().add(skip).copy_to_nonoverlapping(message.as_mut_ptr(), len);
+        message.set_len(len);
+    }
+    Ok(message)
+}
+
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
         let endpoint = PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment);
@@ -132,15 +146,8 @@ impl Receiver {
     /// Copies the message out and ends it.
     #[inline(always)]
     pub(super) fn copied(&mut self, found: Found) -> Result<Vec<u8>> {
-        let Found { bytes, len } = found;
         // Not released yet: without memory the message stays in the pipe.
-        let mut message = Vec::new();
-        message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
-        // SAFETY: `len` bytes in the ring that are ours by the seat, as many in the vector.
-        unsafe {
-            bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
-            message.set_len(len);
-        }
+        let message = bytes_of(found, 0)?;
         self.endpoint.seat.raw.release();
         Ok(message)
     }

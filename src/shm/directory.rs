@@ -273,11 +273,11 @@ impl<'a> Directory<'a> {
         Directory { base, fixed, entries, changing }
     }
 
-    /// Finds the object of this kind that begins here, so many bytes from the segment's start: its type, place and size.
-    pub fn find_at(&self, offset: u64, kind: Kind) -> Result<Option<(u64, NonNull<u8>, usize)>> {
+    /// Finds the object of this kind that begins here, so many bytes from the segment's start: its place and size.
+    pub fn find_at(&self, offset: u64, kind: Kind) -> Result<Option<(NonNull<u8>, usize)>> {
         let is_it = |found: &Found| found.offset == offset && found.shape.kind == kind as u32;
         let found = search(self.entries.iter().map(read), self.fixed, is_it)?.found;
-        Ok(found.map(|found| (found.shape.type_id, self.at(offset), found.shape.size as usize)))
+        Ok(found.map(|found| (self.at(found.offset), found.shape.size as usize)))
     }
 
     /// Finds an object of exactly this shape.

@@ -111,15 +111,15 @@ impl Segment {
         found.map(|(place, size)| self.attached::<P>(name, place, size)).transpose()
     }
 
-    /// Finds the object of this kind that lies at this address, so many bytes behind the segment's start, and its type.
+    /// Finds the object of this kind that lies at this address, so many bytes behind the segment's start.
     ///
     /// # Errors
     /// `NoObject` when there is none; as [`find_placed`](Self::find_placed).
-    pub(crate) fn placed_at<P: Placed>(&self, offset: u64, kind: Kind) -> Result<(P::Handle, u64)> {
-        let Some((type_id, place, size)) = self.directory().find_at(offset, kind)? else {
+    pub(crate) fn placed_at<P: Placed>(&self, offset: u64, kind: Kind) -> Result<P::Handle> {
+        let Some((place, size)) = self.directory().find_at(offset, kind)? else {
             return Err(fail(ErrorKind::NoObject, format!("nothing of this kind lies at {offset}")));
         };
-        Ok((self.attached::<P>("it", place, size)?, type_id))
+        self.attached::<P>("it", place, size)
     }
 
     fn attached<P: Placed>(&self, name: &str, place: NonNull<u8>, size: usize) -> Result<P::Handle> {
